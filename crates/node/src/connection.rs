@@ -1,7 +1,6 @@
 //! The shared connection of a node: what is sent on it, and what becomes of the calls. [`reconnect`] makes
 //! it.
 
-pub(crate) mod bounded;
 pub(crate) mod breaker;
 mod clock;
 mod core;

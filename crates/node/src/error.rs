@@ -372,14 +372,6 @@ pub(crate) fn is_of_tls(_error: &io::Error) -> bool {
     false
 }
 
-/// The I/O error that redis-rs wraps, if it is one.
-pub(crate) fn io_error(error: &RedisError) -> Option<&io::Error> {
-    type Shared = Arc<dyn std::error::Error + Send + Sync>;
-    let source = std::error::Error::source(error)?;
-    // redis-rs gives as source the `Arc` that holds the error.
-    source.downcast_ref::<Shared>().map_or_else(|| source.downcast_ref(), |shared| shared.downcast_ref())
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(node) = self.node() {
@@ -505,12 +497,5 @@ mod tests {
         assert_eq!(says(Error::new("a".into(), "", kind())), of_a("node `a`: no"));
         assert_eq!(says(Error::without_node("GET", kind())), (None, "`GET`: no".to_owned()));
         assert_eq!(says(Error::without_node("", kind())), (None, "no".to_owned()));
-    }
-
-    #[test]
-    fn the_kind_of_an_io_error_of_redis_rs_is_found() {
-        let error = RedisError::from(io::Error::from(io::ErrorKind::BrokenPipe));
-        assert_eq!(io_error(&error).map(io::Error::kind), Some(io::ErrorKind::BrokenPipe));
-        assert!(io_error(&RedisError::from((redis::ErrorKind::Client, "not one"))).is_none());
     }
 }

@@ -13,7 +13,6 @@ use std::time::SystemTime;
 
 use redis::ProtocolVersion;
 use redis::Value;
-use redis::aio::MultiplexedConnection;
 use tokio::time::Instant;
 
 use crate::command::Registration;
@@ -34,6 +33,7 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::metrics::NodeMetrics;
 use crate::observe::Observer;
+use crate::wire::Wire;
 
 /// A Redis server. Made by [`connect`](Self::connect), or by [`new`](Self::new) without connecting. A node is
 /// a cheap handle: clones share its connection.
@@ -305,11 +305,8 @@ impl Node {
     }
 
     /// The [name](Self::process) of the process that a connection beside the shared one leads to.
-    pub(crate) async fn process_behind(
-        &self,
-        connection: &MultiplexedConnection,
-    ) -> Result<Option<String>, ErrorKind> {
-        identify::process_behind(self.inner.connection.core(), connection).await
+    pub(crate) async fn process_behind(&self, wire: &Wire) -> Result<Option<String>, ErrorKind> {
+        identify::process_behind(self.inner.connection.core(), wire).await
     }
 
     /// Returns whether the server process of this incarnation has this [name](Self::process), which another

@@ -41,6 +41,7 @@ use self::slots::Slots;
 pub(crate) use self::call::Many;
 pub(crate) use self::call::Sending;
 pub(crate) use self::driver::Driver;
+pub(crate) use self::driver::Pushes;
 pub(crate) use self::encode::decode_command;
 pub(crate) use self::encode::encode;
 pub(crate) use self::encode::encode_noting;
@@ -48,7 +49,6 @@ pub(crate) use self::failure::Failure;
 pub(crate) use self::form::Form;
 pub(crate) use self::form::unasked;
 pub(crate) use self::parser::Broken;
-pub(crate) use self::parser::Ends;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::parser::Frames;
 pub(crate) use self::parser::Parser;
@@ -77,7 +77,6 @@ pub(crate) struct Limits {
     pub(crate) waits_for_room: bool,
 }
 
-#[cfg(test)]
 impl Limits {
     /// Limits of replies only.
     pub(crate) fn of_reply(max_reply: usize) -> Self {

@@ -20,10 +20,8 @@ use redis::FromRedisValue;
 use redis::Pipeline;
 use redis::RedisError;
 use redis::RedisFuture;
-use redis::RedisResult;
 use redis::Value;
 use redis::aio::ConnectionLike;
-use redis::aio::MultiplexedConnection;
 
 pub(crate) use self::pool::DedicatedPool;
 use self::pool::Dialer;
@@ -36,19 +34,18 @@ use crate::command::Read;
 use crate::command::Spec;
 use crate::command::Write;
 use crate::command::block_time::BlockTime;
-use crate::connection::bounded::IsTooLarge;
-use crate::connection::bounded::TooLarge;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::execute::Execute;
 use crate::node::Node;
 use crate::pipeline::block;
-use crate::redis_rs::Fate;
-use crate::redis_rs::Fault;
 use crate::redis_rs::decode;
 use crate::redis_rs::empty;
-use crate::redis_rs::no_response;
+use crate::wire::Failure;
+use crate::wire::Many;
+use crate::wire::Patience;
+use crate::wire::Wire;
 
 /// A dedicated connection, which nobody else uses: for `WATCH` and `MULTI`, and for commands that block. Made
 /// by [`Node::dedicated`](crate::Node::dedicated).
@@ -84,20 +81,13 @@ pub struct DedicatedConnection {
     node: Node,
     /// `None` once a command was left in the middle of its reply.
     connection: Mutex<Option<Object<Dialer>>>,
-    /// The note that a reply was too large, which has ended the connection.
-    too_large: IsTooLarge,
     /// True if a command has changed the state of the connection.
     changed: AtomicBool,
 }
 
 impl DedicatedConnection {
     fn new(node: Node, connection: Object<Dialer>) -> Self {
-        Self {
-            node,
-            too_large: IsTooLarge::clone(&connection.dialed.too_large),
-            connection: Mutex::new(Some(connection)),
-            changed: AtomicBool::new(false),
-        }
+        Self { node, connection: Mutex::new(Some(connection)), changed: AtomicBool::new(false) }
     }
 
     /// Sends a command by its row, and waits as long as the row says.
@@ -107,15 +97,7 @@ impl DedicatedConnection {
     pub async fn run(&self, spec: &'static Spec, cmd: &Cmd) -> Result<Value, Error> {
         self.note_change(spec);
         let wait = BlockTime::of(spec, cmd).with_reply(self.node.config().response_timeout());
-        let reply = match self.handle() {
-            Ok(mut connection) => {
-                let heard = no_response::with_reply(cmd);
-                let cmd = heard.as_deref().unwrap_or(cmd);
-                self.within(wait, async move { connection.send_packed_command(cmd).await }).await
-            }
-            Err(ended) => Err(ErrorKind::Connect(Arc::new(ended))),
-        };
-        match reply {
+        match self.send(wait, cmd).await {
             Ok(Value::ServerError(reply)) => {
                 Err(self.error(spec.name, ErrorKind::Server(ServerError::from(&reply))))
             }
@@ -147,42 +129,61 @@ impl DedicatedConnection {
     /// Sends a `MULTI` block in one write and returns all replies to it. An error reply is a value among
     /// them.
     pub(crate) async fn send_block(&self, block: &Pipeline) -> Result<Vec<Value>, ErrorKind> {
-        let sent = self.block(block).map_err(|ended| ErrorKind::Connect(Arc::new(ended)))?;
-        self.within(Some(self.node.config().response_timeout()), sent).await
+        let wait = Some(self.node.config().response_timeout());
+        self.send_many(wait, block, 0, block::n_replies(block.len())).await
     }
 
-    fn block<'a>(
-        &self,
-        block: &'a Pipeline,
-    ) -> io::Result<impl Future<Output = RedisResult<Vec<Value>>> + use<'a, '_>> {
-        let mut connection = self.handle()?;
-        Ok(async move {
-            let replies = connection.send_packed_commands(block, 0, block::n_replies(block.len())).await?;
-            if block::leaves_open(block, &replies) {
-                self.close();
-            }
-            Ok(replies)
-        })
+    /// Sends a command and waits for its reply for so long, or for as long as the node is up. An error reply is a value.
+    async fn send(&self, wait: Option<Duration>, cmd: &Cmd) -> Result<Value, ErrorKind> {
+        if empty::is_wordless(cmd) {
+            return Err(ErrorKind::Unsupported(empty::WORDLESS.into()));
+        }
+        let wire = self.wire()?;
+        self.answer_within(wait, wire.send(cmd, Patience::Own)).await
     }
 
-    async fn within<T>(
+    /// Sends commands together and waits for `count` of their replies from `offset` on; as [`send`](Self::send).
+    async fn send_many(
         &self,
         wait: Option<Duration>,
-        sent: impl Future<Output = RedisResult<T>>,
-    ) -> Result<T, ErrorKind> {
-        let sent = self.to_the_end(sent);
-        let reply = match wait {
-            None => self.while_up(sent).await,
-            Some(wait) => match tokio::time::timeout(wait, sent).await {
-                Ok(reply) => reply,
-                Err(_) => return Err(ErrorKind::Timeout(wait)),
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> Result<Vec<Value>, ErrorKind> {
+        let many = Many::Pipeline(pipeline);
+        if many.has_wordless() {
+            return Err(ErrorKind::Unsupported(empty::WORDLESS.into()));
+        }
+        let wire = self.wire()?;
+        let call = wire.send_many(many, offset, count, Patience::Own);
+        Ok(match self.answer_within(wait, call).await? {
+            Value::Array(replies) => replies,
+            _ => Vec::new(),
+        })
+    }
+
+    /// Waits for the answer to a call. Without it the connection is closed.
+    async fn answer_within(
+        &self,
+        wait: Option<Duration>,
+        call: impl Future<Output = Result<Value, Failure>>,
+    ) -> Result<Value, ErrorKind> {
+        let mut unanswered = Unanswered(Some(self));
+        let answer = match wait {
+            Some(wait) => tokio::time::timeout(wait, call).await.map_err(|_| ErrorKind::Timeout(wait))?,
+            // A server that hangs says nothing more on this connection.
+            None => match select(pin!(call), pin!(self.node.goes_down())).await {
+                Either::Left((answer, _)) => answer,
+                Either::Right(((), _)) => {
+                    let reason = "its node went down while it waited for the reply";
+                    let aborted = io::Error::new(io::ErrorKind::ConnectionAborted, reason);
+                    return Err(ErrorKind::Disconnected(Arc::new(aborted)));
+                }
             },
         };
-        reply.map_err(|error| match self.too_large.get() {
-            // redis-rs says only that a pipeline with such a reply was cut short.
-            Some(TooLarge { limit }) => ErrorKind::ReplyTooLarge { limit: *limit },
-            None => Fault::of(error).kind,
-        })
+        let answer = answer.map_err(Failure::of_own)?;
+        unanswered.0 = None;
+        Ok(answer)
     }
 
     /// Notes that a command changes the state of the connection, so that it does not go back to its pool. The
@@ -193,41 +194,18 @@ impl DedicatedConnection {
         }
     }
 
-    /// Waits for a reply as long as the node is up: a server that hangs says nothing more on this connection.
-    async fn while_up<T>(&self, sent: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
-        match select(pin!(sent), pin!(self.node.goes_down())).await {
-            Either::Left((reply, _)) => reply,
-            Either::Right(((), _)) => {
-                let reason = "its node went down while it waited for the reply";
-                Err(io::Error::new(io::ErrorKind::ConnectionAborted, reason).into())
-            }
-        }
-    }
-
-    /// Closes the connection if what was sent is not answered to the end.
-    async fn to_the_end<T>(&self, sent: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
-        let mut unanswered = Unanswered(Some(self));
-        let reply = sent.await;
-        let lives =
-            reply.as_ref().err().is_none_or(|error| Fault::of(error.clone()).connection == Fate::Lives);
-        if lives {
-            unanswered.0 = None;
-        }
-        reply
-    }
-
     /// Takes the connection out of its pool and closes it.
     pub(crate) fn close(&self) {
         let left = self.connection.lock().take();
         drop(left.map(Object::take));
     }
 
-    fn handle(&self) -> io::Result<MultiplexedConnection> {
+    fn wire(&self) -> Result<Wire, ErrorKind> {
         let held = self.connection.lock();
-        let handle = held.as_ref().map(|pooled| pooled.dialed.connection.clone());
-        handle.ok_or_else(|| {
+        let wire = held.as_ref().map(|pooled| pooled.dialed.wire.clone());
+        wire.ok_or_else(|| {
             let reason = "an earlier command on this connection was dropped or failed, which ended it";
-            io::Error::new(io::ErrorKind::NotConnected, reason)
+            ErrorKind::Connect(Arc::new(io::Error::new(io::ErrorKind::NotConnected, reason)))
         })
     }
 
@@ -312,11 +290,7 @@ impl ConnectionLike for DedicatedConnection {
                 return Err(empty::error());
             }
             command::lookup(cmd).into_iter().for_each(|spec| self.note_change(spec));
-            let mut connection = self.handle()?;
-            let heard = no_response::with_reply(cmd);
-            let cmd = heard.as_deref().unwrap_or(cmd);
-            let sent = self.to_the_end(async move { connection.send_packed_command(cmd).await });
-            self.while_up(sent).await
+            self.send(None, cmd).await.map_err(of_connection)
         })
     }
 
@@ -336,19 +310,26 @@ impl ConnectionLike for DedicatedConnection {
             }
             pipeline.cmd_iter().filter_map(command::lookup).for_each(|spec| self.note_change(spec));
             if pipeline.is_transaction() {
-                let replies = self.while_up(self.to_the_end(self.block(pipeline)?)).await?;
-                let part = block::part_of(pipeline, replies, offset, count);
+                let replies = self.send_many(None, pipeline, 0, block::n_replies(pipeline.len())).await;
+                let part = block::part_of(pipeline, replies.map_err(of_connection)?, offset, count);
                 return part.map_err(|(_, kind)| reply_of(&kind.without_secrets(self.node.config())));
             }
-            let mut connection = self.handle()?;
-            let sent = async move { connection.send_packed_commands(pipeline, offset, count).await };
-            self.while_up(self.to_the_end(sent)).await
+            self.send_many(None, pipeline, offset, count).await.map_err(of_connection)
         })
     }
 
     fn get_db(&self) -> i64 {
-        let held = self.connection.lock();
-        held.as_ref().map_or(0, |pooled| pooled.dialed.connection.get_db())
+        self.node.config().db().into()
+    }
+}
+
+/// Returns the end of a connection as an error of redis-rs.
+fn of_connection(kind: ErrorKind) -> RedisError {
+    match kind {
+        ErrorKind::Connect(error) | ErrorKind::Unsent(error) | ErrorKind::Disconnected(error) => {
+            io::Error::new(error.kind(), error).into()
+        }
+        kind => io::Error::new(io::ErrorKind::InvalidData, kind.to_string()).into(),
     }
 }
 

@@ -8,12 +8,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::AsyncConnectionConfig;
 use redis::Cmd;
 use redis::ProtocolVersion;
-use redis::RedisConnectionInfo;
 use redis::Value;
-use redis::aio::MultiplexedConnection;
 use socket2::SockRef;
 use socket2::TcpKeepalive;
 use tokio::io::AsyncReadExt;
@@ -23,35 +20,28 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::Credentials;
 use crate::config::NodeConfig;
-use crate::connection::bounded::Bounded;
-use crate::connection::bounded::IsTooLarge;
-use crate::connection::bounded::TooLarge;
+use crate::connection::dial::Purpose;
 use crate::connection::login::Authentication;
 #[cfg(feature = "tls")]
 use crate::connection::tls::encrypt;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::error::is_of_tls;
-use crate::redis_rs::Fault;
 use crate::wire::Broken;
-use crate::wire::Limits;
+use crate::wire::Failure;
 use crate::wire::Parser;
 use crate::wire::Stream;
 use crate::wire::Wire;
 use crate::wire::unasked;
 
-/// A connection of redis-rs, for one user, and the task that drives it.
-pub(crate) struct Dialed {
-    pub(crate) connection: MultiplexedConnection,
-    /// Left to itself, it would wait for every reply that a hung server still owes.
-    pub(crate) driver: AbortOnDropHandle<()>,
-    /// True if a reply was too large, which has ended it.
-    pub(crate) too_large: IsTooLarge,
-}
+/// Only a subscription, a change feed and a node that was made for it ask for it.
+const NO_HELLO: &str = "the server does not know `HELLO`: a subscription, a change feed and a node `in_resp3` speak RESP3, which \
+                        begins with it; use Redis 6.0 or later, and do not rename the command";
 
-/// A wire that has just been set up, and the task that drives it.
-pub(crate) struct DialedWire {
+/// A connection that has just been set up, and the task that drives it.
+pub(crate) struct Dialed {
     pub(crate) wire: Wire,
+    /// Left to itself, it would wait for every reply that a hung server still owes.
     pub(crate) driver: AbortOnDropHandle<()>,
 }
 
@@ -138,7 +128,7 @@ impl Entered {
                 Ok(Some(reply)) if read.is_empty() => return Ok(reply),
                 Ok(Some(_)) => return Err(ErrorKind::NotRedis(unasked().to_string())),
                 Err(Broken::Syntax(reason)) => return Err(ErrorKind::NotRedis(reason.to_owned())),
-                Err(Broken::TooLarge) => return Err(connect(TooLarge { limit: self.limit }.into())),
+                Err(Broken::TooLarge) => return Err(Failure::TooLarge(self.limit).in_handshake()),
             }
         }
     }
@@ -146,50 +136,37 @@ impl Entered {
     /// Sets the connection up.
     async fn set_up(&mut self, command: &Cmd) -> Result<(), ErrorKind> {
         match self.ask(command).await? {
-            Value::ServerError(reply) => Err(Fault::of_set_up(ServerError::from(&reply))),
+            Value::ServerError(reply) => Err(refusal(ServerError::from(&reply))),
             _ => Ok(()),
         }
     }
 
-    /// Hands the connection to a wire, has a task drive that, and `ended` called when it ends, whatever the reason.
-    pub(super) async fn share(
+    /// Sets the connection up, hands it to a wire, has a task drive that, and `ended` called when it ends, whatever the reason.
+    pub(super) async fn begin(
         mut self,
         config: &NodeConfig,
-        protocol: ProtocolVersion,
+        purpose: Purpose,
         ended: impl FnOnce() + Send + 'static,
-    ) -> Result<DialedWire, ErrorKind> {
-        if protocol == ProtocolVersion::RESP3 {
+    ) -> Result<Dialed, ErrorKind> {
+        if purpose.protocol() == ProtocolVersion::RESP3 {
             self.set_up(redis::cmd("HELLO").arg(3)).await?;
         }
         if config.db() != 0 {
             self.set_up(redis::cmd("SELECT").arg(config.db())).await?;
         }
-        let limits = Limits {
-            max_reply: config.max_reply(),
-            max_calls: config.max_in_flight(),
-            waits_for_room: config.waits_for_room(),
-        };
-        let (wire, driver) = Wire::new(self.stream, limits);
-        Ok(DialedWire { wire, driver: drive(driver, ended) })
+        let (wire, driver) = Wire::new(self.stream, purpose.limits(config));
+        Ok(Dialed { wire, driver: drive(driver.telling(purpose.into_pushes()), ended) })
     }
+}
 
-    /// Hands the connection to redis-rs, which sets it up; as [`share`](Self::share).
-    pub(super) async fn own(
-        self,
-        config: &NodeConfig,
-        protocol: ProtocolVersion,
-        options: AsyncConnectionConfig,
-        ended: impl FnOnce() + Send + 'static,
-    ) -> Result<Dialed, ErrorKind> {
-        // Some servers that speak the protocol close the connection on the `CLIENT SETINFO` that redis-rs would
-        // send.
-        let settings = RedisConnectionInfo::default().set_skip_set_lib_name();
-        let settings = settings.set_db(config.db().into()).set_protocol(protocol);
-        let too_large = IsTooLarge::default();
-        let bounded = Bounded::new(self.stream, config.max_reply(), IsTooLarge::clone(&too_large));
-        let made = MultiplexedConnection::new_with_config(&settings, bounded, options).await;
-        let (connection, driver) = made.map_err(Fault::of_handshake)?;
-        Ok(Dialed { connection, driver: drive(driver, ended), too_large })
+/// The meaning of a refusal of `HELLO` or `SELECT`.
+fn refusal(reply: ServerError) -> ErrorKind {
+    match reply {
+        reply if reply.message.contains("unknown command") && reply.message.contains("HELLO") => {
+            ErrorKind::Unsupported(NO_HELLO.into())
+        }
+        reply if reply.is_auth() => ErrorKind::Auth(reply.to_string()),
+        reply => ErrorKind::Server(reply),
     }
 }
 

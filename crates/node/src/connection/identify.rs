@@ -5,7 +5,6 @@
 
 use redis::Cmd;
 use redis::Value;
-use redis::aio::MultiplexedConnection;
 
 use crate::connection::clock;
 use crate::connection::core::Core;
@@ -14,7 +13,6 @@ use crate::connection::process::Process;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::error::is_of_tls;
-use crate::redis_rs::Fault;
 use crate::retry;
 use crate::token::token;
 use crate::wire::Failure;
@@ -32,9 +30,9 @@ pub(crate) fn is_there(reply: &Value) -> bool {
 
 /// Finds out which process answers on a new connection, and whether it is the one that was known. Makes sure
 /// that this client has been let in.
-pub(crate) async fn meet(core: &Core, connection: &impl Asked) -> Result<(Process, Meeting), ErrorKind> {
+pub(crate) async fn meet(core: &Core, wire: &Wire) -> Result<(Process, Meeting), ErrorKind> {
     let known = core.standing().known.process.clone();
-    let (run_id, refused) = match info(core, connection).await? {
+    let (run_id, refused) = match info(core, wire).await? {
         Ok(run_id) => (run_id, None),
         Err(refused) => (None, Some(refused)),
     };
@@ -42,13 +40,13 @@ pub(crate) async fn meet(core: &Core, connection: &impl Asked) -> Result<(Proces
         (None, _) => Meeting::First,
         (Some(Process::RunId(known)), Some(found)) if known == found => Meeting::Same,
         (Some(Process::RunId(_)), Some(_)) => Meeting::Another,
-        (Some(Process::Script(digest)), _) if has_script(connection, digest).await? => Meeting::Same,
+        (Some(Process::Script(digest)), _) if has_script(wire, digest).await? => Meeting::Same,
         _ => Meeting::Unproved,
     };
     let process = match (run_id, refused, known) {
         (Some(run_id), ..) => Process::RunId(run_id),
         (None, Some(_), Some(known @ Process::Script(_))) if meeting == Meeting::Same => known,
-        (None, Some(refused), _) => leave_script(connection, refused).await?,
+        (None, Some(refused), _) => leave_script(wire, refused).await?,
         // A server that does not say who it is may keep scripts as well.
         (None, None, _) => Process::Unknown,
     };
@@ -57,16 +55,11 @@ pub(crate) async fn meet(core: &Core, connection: &impl Asked) -> Result<(Proces
 
 /// Asks a connection beside the shared one for the name of the process that it leads to; `None` if nothing
 /// proves which one it is.
-pub(crate) async fn process_behind(
-    core: &Core,
-    connection: &impl Asked,
-) -> Result<Option<String>, ErrorKind> {
+pub(crate) async fn process_behind(core: &Core, wire: &Wire) -> Result<Option<String>, ErrorKind> {
     let known = core.standing().known.process.clone();
     Ok(match known {
-        Some(Process::RunId(_)) => info(core, connection).await?.ok().flatten(),
-        Some(Process::Script(digest)) if has_script(connection, &digest).await? => {
-            Process::Script(digest).name()
-        }
+        Some(Process::RunId(_)) => info(core, wire).await?.ok().flatten(),
+        Some(Process::Script(digest)) if has_script(wire, &digest).await? => Process::Script(digest).name(),
         Some(Process::Script(_) | Process::Unknown) | None => None,
     })
 }
@@ -84,25 +77,22 @@ pub(crate) fn may_not_know_us(error: &ErrorKind) -> bool {
 
 /// Makes sure that this client has been let in where nothing can be asked: who says no to everybody says it
 /// once, and closes the connection.
-pub(crate) async fn meet_without_asking(core: &Core, connection: &impl Asked) -> Result<Meeting, ErrorKind> {
+pub(crate) async fn meet_without_asking(core: &Core, wire: &Wire) -> Result<Meeting, ErrorKind> {
     for _ in 0..2 {
-        let _pong_or_refusal = ask(connection, &redis::cmd("PING")).await?;
+        let _pong_or_refusal = ask(wire, &redis::cmd("PING")).await?;
     }
     Ok(if core.standing().known.process.is_none() { Meeting::First } else { Meeting::Unproved })
 }
 
 /// Asks the server who it is: its `run_id` names the process, and it tells the time. Returns what it said if
 /// it does not know the question, or does not answer it to this user.
-pub(crate) async fn info(
-    core: &Core,
-    connection: &impl Asked,
-) -> Result<Result<Option<String>, ServerError>, ErrorKind> {
+pub(crate) async fn info(core: &Core, wire: &Wire) -> Result<Result<Option<String>, ServerError>, ErrorKind> {
     let asked = tokio::time::Instant::now().into_std();
     let read = |info: &[u8]| {
         core.clock.learn(info, asked);
         clock::field(info, b"run_id:").filter(|run_id| !run_id.is_empty()).map(str::to_owned)
     };
-    match ask(connection, redis::cmd("INFO").arg("server")).await? {
+    match ask(wire, redis::cmd("INFO").arg("server")).await? {
         Ok(Value::BulkString(info)) => Ok(Ok(read(&info))),
         Ok(Value::VerbatimString { text, .. }) => Ok(Ok(read(text.as_bytes()))),
         Ok(_) => Err(ErrorKind::NotRedis("INFO is not answered as Redis does".to_owned())),
@@ -111,24 +101,24 @@ pub(crate) async fn info(
 }
 
 /// Returns whether the process has a script.
-async fn has_script(connection: &impl Asked, digest: &str) -> Result<bool, ErrorKind> {
-    let reply = ask(connection, redis::cmd("SCRIPT").arg("EXISTS").arg(digest)).await?;
+async fn has_script(wire: &Wire, digest: &str) -> Result<bool, ErrorKind> {
+    let reply = ask(wire, redis::cmd("SCRIPT").arg("EXISTS").arg(digest)).await?;
     Ok(reply.is_ok_and(|reply| is_there(&reply)))
 }
 
 /// Loads a script into a process that does not say who it is, if it ends with that.
-async fn leave_script(connection: &impl Asked, refused: ServerError) -> Result<Process, ErrorKind> {
+async fn leave_script(wire: &Wire, refused: ServerError) -> Result<Process, ErrorKind> {
     // A server that closes the connection after such an answer says by it why.
     let refused = |error| match error {
         ErrorKind::Connect(_) => ErrorKind::Server(refused),
         error => error,
     };
-    let version = match ask(connection, &redis::cmd("HELLO")).await {
+    let version = match ask(wire, &redis::cmd("HELLO")).await {
         Ok(Ok(hello)) => version(hello),
         Ok(_) => {
             // Of a command that it does not know a server says so to everybody; this one proves that they are
             // let in.
-            let _pong_or_refusal = ask(connection, &redis::cmd("PING")).await.map_err(refused)?;
+            let _pong_or_refusal = ask(wire, &redis::cmd("PING")).await.map_err(refused)?;
             None
         }
         Err(error) => return Err(refused(error)),
@@ -140,7 +130,7 @@ async fn leave_script(connection: &impl Asked, refused: ServerError) -> Result<P
     // then.
     let Some(token) = token() else { return Ok(Process::Unknown) };
     let script = format!("return '{token}'");
-    Ok(match ask(connection, redis::cmd("SCRIPT").arg("LOAD").arg(script)).await? {
+    Ok(match ask(wire, redis::cmd("SCRIPT").arg("LOAD").arg(script)).await? {
         Ok(Value::BulkString(digest)) => match String::from_utf8(digest) {
             Ok(digest) => Process::Script(digest),
             Err(_) => Process::Unknown,
@@ -159,25 +149,12 @@ fn version(hello: Value) -> Option<u32> {
     })
 }
 
-/// A connection that questions of our own are asked on.
-pub(crate) trait Asked: Sync {
-    /// Sends a question and waits for its reply.
-    fn asked(&self, question: &Cmd) -> impl Future<Output = Result<Value, ErrorKind>> + Send;
-}
-
-impl Asked for Wire {
-    async fn asked(&self, question: &Cmd) -> Result<Value, ErrorKind> {
-        self.ask(question, Patience::Own).await.map_err(|failure| match failure {
-            Failure::Unsent(error) | Failure::Lost(error) if is_of_tls(&error) => ErrorKind::Tls(error),
-            failure => failure.in_handshake(),
-        })
-    }
-}
-
-impl Asked for MultiplexedConnection {
-    async fn asked(&self, question: &Cmd) -> Result<Value, ErrorKind> {
-        self.clone().send_packed_command(question).await.map_err(Fault::of_handshake)
-    }
+/// Sends a question of our own and waits for its reply; an error is a value.
+pub(crate) async fn send(wire: &Wire, question: &Cmd) -> Result<Value, ErrorKind> {
+    wire.ask(question, Patience::Own).await.map_err(|failure| match failure {
+        Failure::Unsent(error) | Failure::Lost(error) if is_of_tls(&error) => ErrorKind::Tls(error),
+        failure => failure.in_handshake(),
+    })
 }
 
 /// Asks a question of our own; `Err` inside if the server does not know it, or does not answer it to this
@@ -185,11 +162,8 @@ impl Asked for MultiplexedConnection {
 ///
 /// # Errors
 /// Of the connection, that this client is not let in, and what a server says that cannot answer for a moment.
-pub(crate) async fn ask(
-    connection: &impl Asked,
-    question: &Cmd,
-) -> Result<Result<Value, ServerError>, ErrorKind> {
-    answer(connection.asked(question).await?)
+pub(crate) async fn ask(wire: &Wire, question: &Cmd) -> Result<Result<Value, ServerError>, ErrorKind> {
+    answer(send(wire, question).await?)
 }
 
 /// Reads a reply to a question of our own; as [`ask`].

@@ -19,7 +19,7 @@ use crate::error::ServerError;
 use crate::node::after;
 use crate::observe::NodeEvent;
 use crate::observe::Observer;
-use crate::redis_rs::Fault;
+use crate::retry;
 
 /// A renewal that failed is tried again after the first pause, and each time after twice as long, up to the
 /// longest.
@@ -234,11 +234,19 @@ impl Authentication {
                     self.to_send = Some(auth);
                     Ok(())
                 }
-                _ => Err(Fault::of_auth(ServerError::from(error))),
+                _ => Err(refusal(ServerError::from(error))),
             },
             // Without its words, which may be the password.
             _ => Err(ErrorKind::NotRedis("AUTH is not answered as Redis does".to_owned())),
         }
+    }
+}
+
+/// The meaning of a refusal of `AUTH`. What the server says may quote the password.
+fn refusal(reply: ServerError) -> ErrorKind {
+    match retry::is_passing(&reply.code) {
+        true => ErrorKind::Server(reply.hushed()),
+        false => ErrorKind::Auth(reply.hushed().to_string()),
     }
 }
 

@@ -21,9 +21,9 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::connection::breaker::Breaker;
 use crate::connection::core::Core;
 use crate::connection::core::Task;
-use crate::connection::dial;
+use crate::connection::dial::Purpose;
+use crate::connection::dial::dial;
 use crate::connection::identify;
-use crate::connection::identify::Asked;
 use crate::connection::live::Live;
 use crate::connection::login::Grant;
 use crate::connection::process::Meeting;
@@ -155,7 +155,7 @@ async fn probe(core: &Core, live: &Arc<Live>) {
 /// Makes one attempt to connect.
 async fn connect(core: &Arc<Core>) {
     let timeout = core.config.connect_timeout();
-    let dialed = tokio::time::timeout(timeout, dial(core)).await;
+    let dialed = tokio::time::timeout(timeout, meet(core)).await;
     match dialed.unwrap_or(Err(ErrorKind::ConnectTimeout(timeout))) {
         Ok((live, grant)) => {
             let live = Arc::new(live);
@@ -187,7 +187,7 @@ fn could_not_connect(core: &Core, cause: ErrorKind) {
 /// Makes a connection, and asks the server who it is. Where the connection ends at that, one more is made on
 /// which nothing is asked: a proxy may close it at what it does not know. A server that has once said who it
 /// is, is none.
-async fn dial(core: &Core) -> Result<(Live, Arc<Grant>), ErrorKind> {
+async fn meet(core: &Core) -> Result<(Live, Arc<Grant>), ErrorKind> {
     core.leave_roll();
     let may_be_a_proxy = core.standing().known.is_unknown();
     let (mut live, grant) = open(core).await?;
@@ -199,7 +199,7 @@ async fn dial(core: &Core) -> Result<(Live, Arc<Grant>), ErrorKind> {
     if !may_be_a_proxy || !identify::may_not_know_us(&error) {
         return Err(error);
     }
-    match dial_without_asking(core).await {
+    match meet_without_asking(core).await {
         Ok(dialed) => {
             tracing::info!(
                 node = core.config.name(), %error,
@@ -213,7 +213,7 @@ async fn dial(core: &Core) -> Result<(Live, Arc<Grant>), ErrorKind> {
     }
 }
 
-async fn dial_without_asking(core: &Core) -> Result<(Live, Arc<Grant>), ErrorKind> {
+async fn meet_without_asking(core: &Core) -> Result<(Live, Arc<Grant>), ErrorKind> {
     let (mut live, grant) = open(core).await?;
     let meeting = identify::meet_without_asking(core, &live.wire).await?;
     live.incarnation = core.met(Process::Unknown, meeting);
@@ -227,7 +227,7 @@ async fn open(core: &Core) -> Result<(Live, Arc<Grant>), ErrorKind> {
     let grant = core.login.grant().await?;
     let ended = Arc::new(AtomicBool::new(false));
     let (flag, wake) = (Arc::clone(&ended), Arc::clone(&core.wake));
-    let dialed = dial::dial(&core.config, &grant.credentials, core.protocol, move || {
+    let dialed = dial(&core.config, &grant.credentials, Purpose::Shared(core.protocol), move || {
         flag.store(true, Ordering::Release);
         wake.notify_one();
     })
@@ -261,7 +261,7 @@ fn renew(core: &Core, live: &Arc<Live>, grant: Arc<Grant>) -> AbortOnDropHandle<
     let live = Arc::downgrade(live);
     let authenticate = move |auth: Cmd| {
         let live = live.upgrade().filter(|live| live.is_open());
-        async move { live.ok_or_else(ErrorKind::hung_up)?.wire.asked(&auth).await }
+        async move { identify::send(&live.ok_or_else(ErrorKind::hung_up)?.wire, &auth).await }
     };
     let login = Arc::clone(&core.login);
     AbortOnDropHandle::new(tokio::spawn(async move { login.keep_in(grant, authenticate).await }))

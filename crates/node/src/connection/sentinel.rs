@@ -9,7 +9,6 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use redis::Cmd;
 use redis::Value;
-use redis::aio::MultiplexedConnection;
 
 use crate::config::Address;
 use crate::config::ConfigError;
@@ -19,11 +18,11 @@ use crate::connection::clock;
 use crate::connection::handshake::Entered;
 use crate::connection::handshake::reach;
 use crate::connection::identify;
-use crate::connection::identify::Asked;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::error::foreign;
 use crate::redis_rs::decode;
+use crate::wire::Wire;
 
 /// Host and port.
 type HostPort = (String, u16);
@@ -170,9 +169,9 @@ async fn reach_master(
 }
 
 /// Makes sure that a server that was the master is it still.
-pub(crate) async fn is_master(connection: &MultiplexedConnection) -> Result<(), ErrorKind> {
+pub(crate) async fn is_master(wire: &Wire) -> Result<(), ErrorKind> {
     for question in whether_it_is_a_master() {
-        if let Some(is_master) = is_a_master(connection.asked(&question).await?)? {
+        if let Some(is_master) = is_a_master(identify::send(wire, &question).await?)? {
             return if is_master { Ok(()) } else { Err(is_no_master()) };
         }
     }

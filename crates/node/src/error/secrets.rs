@@ -89,7 +89,6 @@ impl ErrorKind {
 /// Returns whether an error may have text in it that came from elsewhere: bytes that are no reply, the names in a certificate.
 fn is_quoting(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::InvalidData
-        || error.get_ref().is_some_and(|source| source.is::<RedisError>())
 }
 
 #[cfg(test)]

@@ -135,18 +135,8 @@ fn is_executed(n: usize, replies: &[Value]) -> bool {
     !is_refused && matches!(replies.get(n + 1), Some(Value::Array(replies)) if replies.len() == n)
 }
 
-/// Returns whether the server may still be inside a block after all replies to a pipeline. The next command
-/// would then be queued.
-pub(crate) fn leaves_open(pipeline: &Pipeline, replies: &[Value]) -> bool {
-    pipeline.is_transaction() && is_left_open(pipeline.len(), replies)
-}
-
-/// The same of a block of `n` commands.
-fn is_left_open(n: usize, replies: &[Value]) -> bool {
-    replies.get(n + 1).is_none_or(|exec| leaves_block_open(n, exec))
-}
-
-/// The same by the reply to `EXEC` alone, where the block had begun.
+/// Returns by the reply to `EXEC` whether the server may still be inside a block of `n` commands, which had begun. The next command would
+/// then be queued.
 pub(crate) fn leaves_block_open(n: usize, exec: &Value) -> bool {
     match exec {
         Value::ServerError(error) => {
@@ -194,7 +184,8 @@ mod tests {
     /// The outcomes of two commands, and whether the connection may be used again.
     fn check(lines: &[&str], expected: [(Outcome, Option<&str>, Option<&str>); 2], is_over: bool) {
         let replies = replies(lines);
-        assert_eq!(is_left_open(2, &replies), is_over, "{lines:?}");
+        let is_left_open = replies.get(3).is_none_or(|exec| leaves_block_open(2, exec));
+        assert_eq!(is_left_open, is_over, "{lines:?}");
         let names = [Cow::Borrowed("SET"), Cow::Borrowed("INCR")];
         let outcomes = Block::of(2, replies).outcomes(&names).unwrap();
         for ((outcome, expected), name) in outcomes.into_iter().zip(expected).zip(["SET", "INCR"]) {

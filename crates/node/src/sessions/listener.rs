@@ -9,29 +9,29 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::select;
-use redis::AsyncConnectionConfig;
 use redis::Cmd;
 use redis::Pipeline;
-use redis::ProtocolVersion;
-use redis::PushInfo;
 use redis::PushKind;
 use redis::Value;
-use redis::aio::MultiplexedConnection;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::pubsub::Topics;
 use crate::connection::breaker::Breaker;
-use crate::connection::dial;
-use crate::connection::identify::Asked;
+use crate::connection::dial::Purpose;
+use crate::connection::dial::dial;
+use crate::connection::handshake::Dialed;
+use crate::connection::identify;
 use crate::connection::login::Grant;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::node::Node;
-use crate::redis_rs::Fault;
 use crate::retry;
+use crate::wire::Many;
+use crate::wire::Patience;
+use crate::wire::Wire;
 
 /// The interval at which an idle connection is tested.
 const TEST_EVERY: Duration = Duration::from_secs(1);
@@ -45,11 +45,7 @@ pub(super) trait Source: Send + Sync + 'static {
     fn topics(&self) -> &Topics;
 
     /// Sets a new connection up before it is subscribed.
-    fn prepare(
-        &self,
-        _node: &Node,
-        _connection: &MultiplexedConnection,
-    ) -> impl Future<Output = Result<(), Error>> + Send {
+    fn prepare(&self, _node: &Node, _wire: &Wire) -> impl Future<Output = Result<(), Error>> + Send {
         std::future::ready(Ok(()))
     }
 
@@ -60,7 +56,7 @@ pub(super) trait Source: Send + Sync + 'static {
     fn receive(&self, kind: PushKind, data: Vec<Value>);
 
     /// The connection may be asked too, from now on.
-    fn connected(&self, _connection: &MultiplexedConnection) {}
+    fn connected(&self, _wire: &Wire) {}
 
     /// There is no connection any more.
     fn disconnected(&self, _error: &Error) {}
@@ -102,7 +98,7 @@ impl Listener {
                 let outcome = listen(&node, &source, missed).await;
                 missed = true;
                 match &outcome {
-                    Ok(listening) => source.connected(&listening.connection),
+                    Ok(listening) => source.connected(&listening.dialed.wire),
                     Err(error) => source.disconnected(error),
                 }
                 let is_returned = !source.logs_first_error() && begins.is_some();
@@ -155,8 +151,7 @@ fn refuses(kind: &ErrorKind) -> bool {
 
 /// A connection that is subscribed. Its driver ends with it.
 struct Listening {
-    connection: MultiplexedConnection,
-    _driver: AbortOnDropHandle<()>,
+    dialed: Dialed,
     ended: oneshot::Receiver<()>,
     grant: Arc<Grant>,
 }
@@ -165,10 +160,10 @@ impl Listening {
     /// Returns when the connection has ended, or a test of it was not answered in time.
     async fn until_lost(mut self, node: &Node) {
         let response_timeout = node.config().response_timeout();
-        let connection = self.connection.clone();
+        let wire = self.dialed.wire.clone();
         let authenticate = move |auth: Cmd| {
-            let connection = connection.clone();
-            async move { connection.asked(&auth).await }
+            let wire = wire.clone();
+            async move { identify::send(&wire, &auth).await }
         };
         let kept_in = pin!(node.login().keep_in(Arc::clone(&self.grant), authenticate));
         select(pin!(self.is_lost(response_timeout)), kept_in).await;
@@ -180,7 +175,7 @@ impl Listening {
                 return;
             }
             let ping = redis::cmd("PING");
-            let answer = self.connection.send_packed_command(&ping);
+            let answer = self.dialed.wire.ask(&ping, Patience::Own);
             if !matches!(tokio::time::timeout(response_timeout, answer).await, Ok(Ok(_))) {
                 return;
             }
@@ -204,38 +199,40 @@ async fn subscribe<S: Source>(node: &Node, source: &Arc<S>, missed: bool) -> Res
     let failed = |kind: ErrorKind| node.failed(command, kind);
     let to_come = AtomicUsize::new(names.len());
     let sink = Arc::clone(source);
-    let receive = move |push: PushInfo| -> Result<(), ()> {
-        match push.kind {
+    let receive = move |kind, data| {
+        match kind {
             PushKind::Subscribe | PushKind::PSubscribe | PushKind::SSubscribe => {
                 // What is said from here on arrives; the gap ends before it.
                 if to_come.fetch_sub(1, Ordering::AcqRel) == 1 {
                     sink.begin(missed);
                 }
             }
-            kind => sink.receive(kind, push.data),
+            kind => sink.receive(kind, data),
         }
-        Ok(())
     };
     let grant = node.login().grant().await.map_err(failed)?;
-    let (protocol, options) = (ProtocolVersion::RESP3, AsyncConnectionConfig::new().set_push_sender(receive));
     let (end, ended) = oneshot::channel();
-    let dialed = dial::dial_own(node.config(), &grant.credentials, protocol, options, move || {
+    let purpose = Purpose::Listening(Box::new(receive));
+    let dialed = dial(node.config(), &grant.credentials, purpose, move || {
         let _nobody_asks = end.send(());
     })
     .await
     .map_err(failed)?;
-    let mut listening = Listening { connection: dialed.connection, _driver: dialed.driver, ended, grant };
-    source.prepare(node, &listening.connection).await?;
+    source.prepare(node, &dialed.wire).await?;
     let mut commands = Pipeline::with_capacity(names.len());
     for name in names {
         // Each command has one name, because each has one confirmation.
         commands.cmd(command).arg(name);
     }
-    let replies = listening.connection.send_packed_commands(&commands, 0, commands.len()).await;
-    for reply in replies.map_err(|error| failed(Fault::of_handshake(error)))? {
-        if let Value::ServerError(error) = reply {
-            return Err(failed(ErrorKind::Server(ServerError::from(&error))));
+    let many = Many::Pipeline(&commands);
+    let replies = dialed.wire.send_many(many, 0, commands.len(), Patience::Own).await;
+    let replies = replies.map_err(|failure| failed(failure.in_handshake()))?;
+    if let Value::Array(replies) = replies {
+        for reply in replies {
+            if let Value::ServerError(error) = reply {
+                return Err(failed(ErrorKind::Server(ServerError::from(&error))));
+            }
         }
     }
-    Ok(listening)
+    Ok(Listening { dialed, ended, grant })
 }

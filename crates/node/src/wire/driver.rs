@@ -10,6 +10,7 @@ use std::task::Poll;
 use std::task::Waker;
 use std::task::ready;
 
+use redis::PushKind;
 use redis::Value;
 use tokio::io::AsyncRead;
 use tokio::io::ReadBuf;
@@ -23,15 +24,19 @@ use super::parser::Parser;
 use super::slots::Run;
 use crate::frame::Frame;
 
-/// So much is read at once.
+/// So much is read at once by a new connection, and by one that has much to read.
+const FIRST_READ: usize = 4 << 10;
 const READ: usize = 64 << 10;
+
+/// Takes what a server says unasked. It is called by the driver, which it must not hold up.
+pub(crate) type Pushes = Box<dyn FnMut(PushKind, Vec<Value>) + Send>;
 
 /// The driver of a connection. When it goes, all calls that lack replies fail.
 pub(crate) struct Driver {
     shared: Arc<Shared>,
     /// The most that a reply may take.
     limit: usize,
-    buffer: Box<[u8]>,
+    buffer: Vec<u8>,
     incoming: Incoming,
     /// True if others have had their turn since there was something to write.
     has_yielded: bool,
@@ -41,6 +46,8 @@ pub(crate) struct Driver {
 struct Incoming {
     parser: Parser,
     frames: Frames,
+    /// Without it, what the server says unasked goes to nobody.
+    pushes: Option<Pushes>,
     /// The replies and the callers of one read, of which there are none between two reads.
     replies: Vec<Value>,
     woken: Vec<Waker>,
@@ -68,15 +75,22 @@ impl Driver {
         Self {
             shared,
             limit,
-            buffer: vec![0; READ].into(),
+            buffer: vec![0; FIRST_READ],
             incoming: Incoming {
                 parser: Parser::new(limit),
                 frames: Frames::new(limit),
+                pushes: None,
                 replies: Vec::new(),
                 woken: Vec::new(),
             },
             has_yielded: false,
         }
+    }
+
+    /// Has what the server says unasked told.
+    pub(crate) fn telling(mut self, pushes: Option<Pushes>) -> Self {
+        self.incoming.pushes = pushes;
+        self
     }
 
     /// Reads once, and hands out what replies there are.
@@ -99,7 +113,12 @@ impl Driver {
         if bytes.is_empty() {
             return Poll::Ready(Err(End::Error(io::ErrorKind::UnexpectedEof.into())));
         }
-        Poll::Ready(self.incoming.pass_on(bytes, &self.shared))
+        let n_read = bytes.len();
+        let passed = self.incoming.pass_on(bytes, &self.shared);
+        if n_read == self.buffer.len() && n_read < READ {
+            self.buffer = vec![0; READ];
+        }
+        Poll::Ready(passed)
     }
 
     fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<End> {
@@ -182,12 +201,23 @@ impl Incoming {
         Ok(())
     }
 
-    /// Reads all bytes as values. Nothing on this connection subscribes to anything, so push frames go to nobody.
+    /// Takes what the server says unasked. The confirmation of a subscription is also the reply to the command.
+    #[cold]
+    fn pushed(&mut self, kind: PushKind, data: Vec<Value>) {
+        if let PushKind::Subscribe | PushKind::PSubscribe | PushKind::SSubscribe = kind {
+            self.replies.push(Value::Push { kind: kind.clone(), data: data.clone() });
+        }
+        if let Some(pushes) = &mut self.pushes {
+            pushes(kind, data);
+        }
+    }
+
+    /// Reads all bytes as values.
     #[inline(always)] // the usual case
     fn read_values(&mut self, bytes: &mut &[u8]) -> Result<(), End> {
         loop {
             match self.parser.next(bytes) {
-                Ok(Some(Value::Push { .. })) => {}
+                Ok(Some(Value::Push { kind, data })) => self.pushed(kind, data),
                 Ok(Some(reply)) => self.replies.push(reply),
                 Ok(None) => return Ok(()),
                 Err(broken) => return Err(broken.into()),
@@ -206,7 +236,7 @@ impl Incoming {
                 }
             } else {
                 match self.parser.next(bytes)? {
-                    Some(Value::Push { .. }) => {}
+                    Some(Value::Push { kind, data }) => self.pushed(kind, data),
                     Some(reply) => self.replies.push(reply),
                     None => break,
                 }

@@ -37,6 +37,12 @@ impl Failure {
         })
     }
 
+    /// The error of a call on a connection with one user, where no call is too late or has no room.
+    #[cold]
+    pub(crate) fn of_own(self) -> ErrorKind {
+        self.into_error().map_or_else(ErrorKind::hung_up, |(kind, _)| kind)
+    }
+
     /// The failure of a question while a connection is being made: no command of a user was sent yet.
     #[cold]
     pub(crate) fn in_handshake(self) -> ErrorKind {

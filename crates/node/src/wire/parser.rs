@@ -13,7 +13,6 @@ use redis::Value;
 
 use self::aggregate::Aggregate;
 
-pub(crate) use self::ends::Ends;
 pub(crate) use self::frames::Frames;
 
 /// An element of a reply takes so many bytes besides those of its own.

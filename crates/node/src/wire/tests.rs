@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use futures_util::poll;
 use redis::Pipeline;
+use redis::PushKind;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::io::DuplexStream;
@@ -370,5 +371,36 @@ async fn a_block_that_ended_or_never_began_costs_others_nothing() {
         assert!(poll!(&mut driver).is_pending());
         assert!(in_time(block).await.is_ok());
         assert_eq!(in_time(behind).await.unwrap(), bulk("a"), "{replies}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_unasked_is_told_and_the_confirmation_of_a_subscription_is_its_reply() {
+    let (wire, driver, mut server) = wire(1 << 10, 1 << 10);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tells = Arc::clone(&told);
+    let driver = driver.telling(Some(Box::new(move |kind, data| tells.lock().push((kind, data.len())))));
+    let (subscribe, ping) = (redis::cmd("SUBSCRIBE").arg("a").take(), redis::cmd("PING"));
+    let serve = async {
+        command(&mut server).await.unwrap();
+        let before = b">2\r\n$10\r\ninvalidate\r\n*0\r\n";
+        let confirms = b">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n";
+        server.write_all(&[before.as_slice(), confirms].concat()).await.unwrap();
+        command(&mut server).await.unwrap();
+        let message = b">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n+PONG\r\n";
+        server.write_all(message).await.unwrap();
+    };
+    let calls = async {
+        let confirmed: Value = in_time(wire.send(&subscribe, Patience::Own)).await.unwrap();
+        assert!(matches!(confirmed, Value::Push { kind: PushKind::Subscribe, .. }));
+        assert_eq!(told.lock().as_slice(), [(PushKind::Invalidate, 1), (PushKind::Subscribe, 2)]);
+        let pong: Value = in_time(wire.send(&ping, Patience::Own)).await.unwrap();
+        assert_eq!(pong, Value::SimpleString("PONG".to_owned()));
+        assert_eq!(told.lock().last(), Some(&(PushKind::Message, 2)));
+    };
+    let mut driver = pin!(driver);
+    tokio::select! {
+        ((), ()) = async { tokio::join!(serve, calls) } => {}
+        () = &mut driver => panic!("the connection ended"),
     }
 }

@@ -14,22 +14,25 @@ use deadpool::managed::PoolError;
 use deadpool::managed::RecycleError;
 use deadpool::managed::RecycleResult;
 use deadpool::managed::TimeoutType;
-use redis::AsyncConnectionConfig;
-use redis::ProtocolVersion;
+use redis::Pipeline;
+use redis::Value;
 
 use super::DedicatedConnection;
 use crate::config::Address;
 use crate::config::NodeConfig;
-use crate::connection::dial;
+use crate::connection::dial::Purpose;
+use crate::connection::dial::dial;
 use crate::connection::handshake::Dialed;
-use crate::connection::identify::Asked;
+use crate::connection::identify;
 use crate::connection::login::Grant;
 use crate::connection::login::Login;
 use crate::connection::sentinel;
 use crate::error::Bound;
 use crate::error::ErrorKind;
 use crate::node::Node;
-use crate::redis_rs::Fault;
+use crate::wire::Many;
+use crate::wire::Patience;
+use crate::wire::Wire;
 
 /// The dedicated connections of a node.
 pub(crate) struct DedicatedPool {
@@ -46,8 +49,7 @@ impl DedicatedPool {
 
     fn open(&self) -> Result<Pool<Dialer>, ErrorKind> {
         let (config, login) = (Arc::clone(&self.config), Arc::clone(&self.login));
-        let check = deadpool_redis::Manager::new("redis://localhost").map_err(Fault::of_handshake)?;
-        Pool::builder(Dialer { config, login, check })
+        Pool::builder(Dialer { config, login })
             .max_size(self.config.max_dedicated())
             .runtime(Runtime::Tokio1)
             // The check of a connection that is taken out again has no timeout of its own.
@@ -99,8 +101,9 @@ impl DedicatedPool {
     async fn let_in(&self, pool: &Pool<Dialer>) -> Result<Object<Dialer>, PoolError<ErrorKind>> {
         loop {
             let mut pooled = pool.get().await?;
-            let connection = &pooled.dialed.connection;
-            let renewed = self.login.renew_idle(&pooled.grant, async |auth| connection.asked(&auth).await);
+            let wire = &pooled.dialed.wire;
+            let renewed =
+                self.login.renew_idle(&pooled.grant, async |auth| identify::send(wire, &auth).await);
             match renewed.await {
                 Ok(grant) => {
                     pooled.grant = grant;
@@ -121,7 +124,7 @@ impl DedicatedPool {
 /// Makes sure that a connection leads to the process of this incarnation, as far as anything proves which one it leads to.
 async fn leads_to(incarnation: u64, node: &Node, pooled: &Pooled) -> Result<(), ErrorKind> {
     let timeout = node.config().response_timeout();
-    let asked = tokio::time::timeout(timeout, node.process_behind(&pooled.dialed.connection)).await;
+    let asked = tokio::time::timeout(timeout, node.process_behind(&pooled.dialed.wire)).await;
     let found = asked.unwrap_or(Err(ErrorKind::ConnectTimeout(timeout)))?;
     match found.is_none() || found == node.process(incarnation) {
         true => Ok(()),
@@ -133,8 +136,6 @@ async fn leads_to(incarnation: u64, node: &Node, pooled: &Pooled) -> Result<(), 
 pub(super) struct Dialer {
     config: Arc<NodeConfig>,
     login: Arc<Login>,
-    /// The manager of deadpool-redis asks, and dials nowhere.
-    check: deadpool_redis::Manager,
 }
 
 /// A connection of a pool.
@@ -153,18 +154,31 @@ impl Manager for Dialer {
 
     async fn create(&self) -> Result<Pooled, ErrorKind> {
         let grant = self.login.grant().await?;
-        let (protocol, options) = (ProtocolVersion::RESP2, AsyncConnectionConfig::new());
-        let dialed = dial::dial_own(&self.config, &grant.credentials, protocol, options, || {}).await?;
+        let dialed = dial(&self.config, &grant.credentials, Purpose::Dedicated, || {}).await?;
         Ok(Pooled { dialed, grant, incarnation: None, is_proved: false })
     }
 
     async fn recycle(&self, pooled: &mut Pooled, metrics: &Metrics) -> RecycleResult<ErrorKind> {
-        let connection = &mut pooled.dialed.connection;
+        let wire = &pooled.dialed.wire;
         if let Address::Sentinel { .. } = self.config.address() {
-            sentinel::is_master(connection).await.map_err(RecycleError::Backend)?;
+            sentinel::is_master(wire).await.map_err(RecycleError::Backend)?;
         }
-        let checked = self.check.recycle(connection, metrics).await;
-        checked.map_err(|error| RecycleError::message(error.to_string()))
+        match is_as_new(wire, metrics.recycle_count).await {
+            true => Ok(()),
+            false => Err(RecycleError::message("it does not answer as a new connection does")),
+        }
+    }
+}
+
+/// Has the server forget what a connection watches, and returns whether it answers at once, as on a new connection: in a block, as a
+/// subscriber and behind a reply that nobody read it does not.
+async fn is_as_new(wire: &Wire, n_checks: usize) -> bool {
+    let token = n_checks.to_string();
+    let mut check = Pipeline::with_capacity(2);
+    check.cmd("UNWATCH").cmd("PING").arg(&token);
+    match wire.send_many(Many::Pipeline(&check), 0, 2, Patience::Own).await {
+        Ok(Value::Array(replies)) => replies == [Value::Okay, Value::BulkString(token.into_bytes())],
+        Ok(_) | Err(_) => false,
     }
 }
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use redis::PushKind;
 use redis::Value;
-use redis::aio::MultiplexedConnection;
 
 use super::queue::Queue;
 use crate::connection::identify;
@@ -16,9 +15,10 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::ServerError;
 use crate::node::Node;
-use crate::redis_rs::Fault;
 use crate::sessions::listener::Source;
 use crate::sessions::pubsub::Topics;
+use crate::wire::Patience;
+use crate::wire::Wire;
 
 /// The command that has the server name the keys.
 pub(super) const TRACKING: &str = "CLIENT TRACKING";
@@ -41,7 +41,7 @@ pub(super) struct Tracking {
     /// False while a connection is set up: what is told then is of before the gap.
     has_begun: AtomicBool,
     /// The connection, or why there is none.
-    connection: Mutex<Result<MultiplexedConnection, Arc<ErrorKind>>>,
+    connection: Mutex<Result<Wire, Arc<ErrorKind>>>,
 }
 
 impl Tracking {
@@ -62,26 +62,26 @@ impl Tracking {
     /// loop. What is sent after that reply is read in a later turn.
     pub(super) async fn barrier(&self, response_timeout: Duration) -> Result<(), ErrorKind> {
         let connection = self.connection.lock().clone();
-        let mut connection = connection.map_err(|cause| ErrorKind::Down { cause })?;
+        let wire = connection.map_err(|cause| ErrorKind::Down { cause })?;
         let ping = redis::cmd("PING");
         for _ in 0..2 {
             // An error is a reply as well.
-            match tokio::time::timeout(response_timeout, connection.send_packed_command(&ping)).await {
+            match tokio::time::timeout(response_timeout, wire.ask(&ping, Patience::Own)).await {
                 Ok(Ok(_pong_or_refusal)) => {}
-                Ok(Err(error)) => return Err(Fault::of(error).kind),
+                Ok(Err(failure)) => return Err(failure.of_own()),
                 Err(_) => return Err(ErrorKind::Timeout(response_timeout)),
             }
         }
         Ok(())
     }
 
-    async fn track(&self, connection: &MultiplexedConnection) -> Result<(), ErrorKind> {
+    async fn track(&self, wire: &Wire) -> Result<(), ErrorKind> {
         let mut track = redis::cmd("CLIENT");
         track.arg("TRACKING").arg("ON").arg("BCAST");
         for prefix in &self.prefixes {
             track.arg("PREFIX").arg(prefix);
         }
-        identify::ask(connection, &track).await?.map(drop).map_err(|refused| match does_not_know(&refused) {
+        identify::ask(wire, &track).await?.map(drop).map_err(|refused| match does_not_know(&refused) {
             true => ErrorKind::Unsupported(NO_TRACKING.into()),
             false => ErrorKind::Server(refused),
         })
@@ -95,11 +95,11 @@ impl Source for Tracking {
         &self.topics
     }
 
-    async fn prepare(&self, node: &Node, connection: &MultiplexedConnection) -> Result<(), Error> {
-        let process = node.process_behind(connection).await.map_err(|kind| node.failed("INFO", kind))?;
+    async fn prepare(&self, node: &Node, wire: &Wire) -> Result<(), Error> {
+        let process = node.process_behind(wire).await.map_err(|kind| node.failed("INFO", kind))?;
         *self.process.lock() = process.map(Arc::from);
         self.has_begun.store(false, Ordering::Release);
-        self.track(connection).await.map_err(|kind| node.failed(TRACKING, kind))
+        self.track(wire).await.map_err(|kind| node.failed(TRACKING, kind))
     }
 
     fn begin(&self, missed: bool) {
@@ -122,8 +122,8 @@ impl Source for Tracking {
         }
     }
 
-    fn connected(&self, connection: &MultiplexedConnection) {
-        *self.connection.lock() = Ok(connection.clone());
+    fn connected(&self, wire: &Wire) {
+        *self.connection.lock() = Ok(wire.clone());
     }
 
     fn disconnected(&self, error: &Error) {

@@ -15,7 +15,7 @@ use super::text;
 
 /// The state between two pieces of a stream.
 #[derive(Debug)]
-pub(crate) struct Ends {
+pub(super) struct Ends {
     limit: usize,
     /// The value of the present reply may take so much more.
     left: usize,
@@ -35,40 +35,20 @@ enum Place {
     /// In a line that says a length.
     Length,
     /// In a line that is a value.
-    Line { is_error: bool, after_cr: bool },
+    Line { after_cr: bool },
     /// In a string, of which so many bytes are to come, its line end included.
     Blob(usize),
 }
 
-/// The outcome of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Passed {
-    /// What comes next is of the same reply.
-    Part,
-    /// The reply has ended.
-    Reply,
-    /// All bytes are passed, and the reply lacks some.
-    All,
-}
-
 impl Ends {
     /// Returns the state before a stream, of whose replies the value of each may take so many bytes.
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         Self { limit, left: limit, open: Vec::new(), place: Place::Reply, line: Vec::new() }
     }
 
     /// Returns whether a reply has begun and lacks bytes.
-    pub(crate) fn is_within(&self) -> bool {
+    pub(super) fn is_within(&self) -> bool {
         !matches!(self.place, Place::Reply)
-    }
-
-    /// Returns whether these bytes, which come next, begin within the line of an error.
-    pub(crate) fn is_in_error(&self, bytes: &[u8]) -> bool {
-        match self.place {
-            Place::Reply | Place::Value => bytes.first() == Some(&b'-'),
-            Place::Line { is_error, .. } => is_error,
-            Place::Length | Place::Blob(_) => false,
-        }
     }
 
     /// The number of bytes that are sure to come of the reply, where it is a string; `None` of any other.
@@ -83,35 +63,23 @@ impl Ends {
     ///
     /// # Errors
     /// The stream is broken, and this must not be used again.
-    pub(crate) fn pass_reply(&mut self, bytes: &mut &[u8]) -> Result<bool, Broken> {
+    pub(super) fn pass_reply(&mut self, bytes: &mut &[u8]) -> Result<bool, Broken> {
         loop {
-            match self.step(bytes)? {
-                Passed::Part => {}
-                Passed::Reply => return Ok(true),
-                Passed::All => return Ok(false),
+            let is_value = match self.place {
+                Place::Reply | Place::Value => self.pass_value(bytes)?,
+                Place::Length => self.pass_length(bytes)?,
+                Place::Line { after_cr } => self.pass_line(bytes, after_cr)?,
+                Place::Blob(lacks) => self.pass_blob(bytes, lacks)?,
+            };
+            match is_value {
+                Some(true) if self.complete() => {
+                    (self.left, self.place) = (self.limit, Place::Reply);
+                    return Ok(true);
+                }
+                Some(_) => {}
+                None => return Ok(false),
             }
         }
-    }
-
-    /// Passes a value, or a part of one.
-    ///
-    /// # Errors
-    /// As [`pass_reply`](Self::pass_reply).
-    pub(crate) fn step(&mut self, bytes: &mut &[u8]) -> Result<Passed, Broken> {
-        let is_value = match self.place {
-            Place::Reply | Place::Value => self.pass_value(bytes)?,
-            Place::Length => self.pass_length(bytes)?,
-            Place::Line { is_error, after_cr } => self.pass_line(bytes, is_error, after_cr)?,
-            Place::Blob(lacks) => self.pass_blob(bytes, lacks)?,
-        };
-        Ok(match is_value {
-            Some(true) if self.complete() => {
-                (self.left, self.place) = (self.limit, Place::Reply);
-                Passed::Reply
-            }
-            Some(_) => Passed::Part,
-            None => Passed::All,
-        })
     }
 
     /// Counts a value. Returns whether the reply is complete by it.
@@ -137,9 +105,8 @@ impl Ends {
             return Ok(Some(true));
         }
         if !says_length(*kind) {
-            let is_error = *kind == b'-';
             *bytes = bytes.get(1..).unwrap_or_default();
-            return self.pass_line(bytes, is_error, false);
+            return self.pass_line(bytes, false);
         }
         match line_end(bytes, 0) {
             Some(end) => {
@@ -152,12 +119,7 @@ impl Ends {
     }
 
     /// Passes bytes of a line that is a value; as [`pass_value`](Self::pass_value).
-    fn pass_line(
-        &mut self,
-        bytes: &mut &[u8],
-        is_error: bool,
-        mut after_cr: bool,
-    ) -> Result<Option<bool>, Broken> {
+    fn pass_line(&mut self, bytes: &mut &[u8], mut after_cr: bool) -> Result<Option<bool>, Broken> {
         let end = match (after_cr, bytes.first()) {
             (true, Some(b'\n')) => Some(1),
             _ => line_end(bytes, 0),
@@ -166,7 +128,7 @@ impl Ends {
         self.take(part.len())?;
         *bytes = rest;
         after_cr = part.last().map_or(after_cr, |last| *last == b'\r');
-        self.place = Place::Line { is_error, after_cr };
+        self.place = Place::Line { after_cr };
         Ok(end.map(|_| true))
     }
 
